@@ -182,7 +182,11 @@ class Pathways:
         self.reports[name] = report
 
     def __repr__(self) -> str:
-        return f"Pathways({type(self.target).__name__} <- {', '.join(self.names) or 'nothing'})"
+        try:
+            names = ", ".join(self.names) or "nothing"
+        except PathwayError as error:
+            names = error.found
+        return f"Pathways({type(self.target).__name__} <- {names})"
 
 
 def pathways(target: nn.Module) -> Pathways:

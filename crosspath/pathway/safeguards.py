@@ -21,6 +21,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
 from crosspath.counts import first_names, quantity
+from crosspath.errors import PathwayError
 from crosspath.pathway.engines.engine import engine_of, held_weights
 from crosspath.pathway.engines.optimizer_watch import parameter_ids
 from crosspath.pathway.engines.wrapping import watch_compiled
@@ -94,7 +95,10 @@ def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             others.add(optimizer)
             continue
         del _optimizers[target]
-        fault = _fault(target, ids)
+        try:
+            fault = _fault(target, ids)
+        except PathwayError as error:  # the step is done: a warning says as much as an error would
+            fault = str(error)
         if fault is not None:
             warnings.warn(f"crosspath: {fault}", stacklevel=3)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crosspath.config import Recipe, apply_overrides
 from crosspath.counts import quantity
-from crosspath.recipes import recipe_named
+from crosspath.recipes import any_recipe_named, recipe_named
 from crosspath.study.arms import Arm
 from crosspath.study.definition import SEARCH_SEEDS
 from crosspath.study.grid import Grid
@@ -109,8 +109,9 @@ class Job:
     def samples(self) -> tuple[object, ...]:
         """What its samples follow from: runs in which this is equal have the same ones."""
         settings = tuple(setting.strip() for setting in self.cell.settings if setting.strip().startswith("data."))
-        folds = any(setting.startswith("data.held_out_fold") for setting in settings)  # drawn by the seed
-        return (self.cell.target, settings, self.seed if folds else None)
+        # A foundation model decodes its own way. Folds are drawn by the seed.
+        folds = apply_overrides(any_recipe_named(self.cell.target), settings).data.held_out_fold is not None
+        return (self.cell.target, settings, self.cell.from_, self.seed if folds else None)
 
     @property
     def label(self) -> str:

@@ -58,9 +58,18 @@ class LocalPool:
         try:
             self.executor.submit(os.getpid).result()
         except BrokenExecutor:
-            todo = f"in a script, put the call below {GUARD}: each worker imports the script"
-            raise InputError("workers", "processes that start", "one that ended at once", todo) from None
+            raise InputError("workers", "processes that start", "one that ended at once", _start_advice()) from None
         self.started = True
+
+
+def _start_advice() -> str:
+    """What to do where the first worker ended: it imports the script that runs, if there is one."""
+    file = str(getattr(sys.modules["__main__"], "__file__", None))
+    if file.endswith(".py"):
+        return f"in a script, put the call below {GUARD}: each worker imports the script"
+    if file == "<stdin>":
+        return f"save the code as a file, with the call below {GUARD}: each worker imports it"
+    return "free some memory (running out of it is the usual cause) and repeat the command"
 
 
 def end_importing_worker() -> None:

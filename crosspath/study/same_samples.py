@@ -19,5 +19,8 @@ class SampleCheck:
         own = str(result.data["fingerprint"])
         first, label = self._first.setdefault(job.samples, (own, job.label))
         if own != first:
-            expected, found = f"the samples of {label}", f"others in {job.label}: files were added, removed or changed"
-            raise InputError(self._runs, expected, found, "restore the files, or choose another --out")
+            expected, found = (
+                f"the samples of {label}",
+                f"others in {job.label}: files were added, removed or changed, or are decoded otherwise",
+            )
+            raise InputError(self._runs, expected, found, "restore them, or choose another --out")

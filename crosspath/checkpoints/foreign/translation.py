@@ -170,12 +170,13 @@ def _split(names: Mapping[str, str], prefix: str) -> tuple[dict[str, str], dict[
 
 
 def _join(where: object, inner: Mapping[str, str], outer: Mapping[str, str]) -> dict[str, str]:
-    both = next((name for name in outer if name in inner), None)
+    # A norm beside an encoder's own (HuBERT's, BEATs') is no second model: that one keeps its whole name.
+    both = next((name for name in outer if name in inner and template(name) != name), None)
     if both is not None:
         key = inner[both].removesuffix(f".{both}")
         found = f"two, with {outer[both]} and {inner[both]}"
         raise InputError(where, "one model", found, f"choose one by the start of its names, such as --key {key}")
-    return {**outer, **inner}
+    return {**outer, **{full if name in outer else name: full for name, full in inner.items()}}
 
 
 def size_of(where: object, width: int, depth: int) -> str:

@@ -201,6 +201,8 @@ def attach_optimizer(
     if any(is_sharded(weight.parameter) for weight in weights):
         raise PathwayError(name, "full tensors", "shards of them", LIVE)
     steps = _steps.get(optimizer)
+    if steps is not None and not any(weight.in_place for weight in steps.weights):
+        steps = None  # those that it held were merged or disconnected
     if steps is None and optimizer.state:
         todo = f"attach before the first step and before load_state_dict; where it starts with a state, {LIVE}"
         raise PathwayError(name, "an optimizer without a state", "one that has moments", todo)

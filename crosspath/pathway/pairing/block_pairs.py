@@ -64,21 +64,24 @@ def check_gaps(target: Anatomy, auxiliary: Anatomy, origin: str, shapes: Shapes)
 
 
 def _missing_blocks(paths: Iterable[str], shapes: Shapes) -> list[str]:
-    """The entries that lists of blocks skip: those that hold nothing, or some of the weights of a block beside them."""
+    """The entries that the one list of alike blocks of a model skips in one place: those that hold nothing, or a part
+    of what all others hold. In models of several lists, of blocks of several kinds, or with layers without weights
+    between all blocks, such entries are usual.
+    """
     lists: dict[str, set[int]] = {}
     for path in paths:
-        for match in re.finditer(r"(?<!\d)(\d+)\.", path):
-            lists.setdefault(path[: match.start()], set()).add(int(match[1]))
-    missing: list[str] = []
-    for name, numbers in lists.items():
-        if len(numbers) == 1:  # a model inside another
-            continue
-        first = 0 if name in ("", f"{name[:-1]}.") else min(numbers)  # some libraries count `layer1`, `layer2`
-        for number in sorted(set(range(first, max(numbers))) - numbers):
-            inside = _names_below(f"{name}{number}.", shapes)
-            if any(inside < _names_below(f"{name}{other}.", shapes) for other in numbers):
-                missing.append(f"{name}{number}")
-    return missing
+        if matches := list(re.finditer(r"(?<!\d)(\d+)\.", path)):
+            lists.setdefault(path[: matches[-1].start()], set()).add(int(matches[-1][1]))
+    if len(lists) != 1:
+        return []
+    ((name, numbers),) = lists.items()
+    kinds = {frozenset(_names_below(f"{name}{number}.", shapes)) for number in numbers}
+    first = 0 if name in ("", f"{name[:-1]}.") else min(numbers)  # some libraries count `layer1`, `layer2`
+    skipped = sorted(set(range(first, max(numbers))) - numbers)
+    if len(kinds) != 1 or not skipped or skipped != [*range(skipped[0], skipped[-1] + 1)]:
+        return []
+    (whole,) = kinds
+    return [f"{name}{number}" for number in skipped if _names_below(f"{name}{number}.", shapes) < whole]
 
 
 def _names_below(path: str, shapes: Shapes) -> set[str]:

@@ -182,17 +182,19 @@ def _with_orders(anatomy: Anatomy, other: Anatomy, block_pairs: list[tuple[int, 
         if anatomy.by_names and not other.by_names:  # the module shows what a table only supposes
             for role in ATTENTION_ROLES[:3]:
                 ambiguity, slot = other.ambiguous.get((its, role)), other.slots.get((its, role))
+                before = slots.get((own, role))
                 if ambiguity is not None and ambiguity.whole is not None:
                     slots.pop((own, role), None)
                     ambiguous[own, role] = replace(ambiguity, kind=None)
-                    slots[own, ambiguity.whole] = _move_slot(other.slots[its, ambiguity.whole], prefix, path)
-                elif slot is not None and (own, role) in slots:
-                    slots[own, role] = _move_slot(slot, prefix, path)
+                    before = slots.get((own, ambiguity.whole), before)
+                    slots[own, ambiguity.whole] = _move_slot(other.slots[its, ambiguity.whole], before, prefix, path)
+                elif slot is not None and before is not None:
+                    slots[own, role] = _move_slot(slot, before, prefix, path)
         for role in anatomy.roles(own):
             ambiguity, slot = anatomy.ambiguous.get((own, role)), other.slots.get((its, role))
             if ambiguity is None or ambiguity.whole is None or slot is None or ambiguity.kind is not None:
                 continue  # a module of another class may hold another order
-            slots[own, role] = _move_slot(slot, prefix, path)
+            slots[own, role] = _move_slot(slot, slots.get((own, ambiguity.whole)), prefix, path)
             ambiguous.pop((own, role))
             slots.pop((own, ambiguity.whole), None)
     return replace(anatomy, slots=slots, ambiguous=ambiguous)
@@ -213,9 +215,11 @@ def _orders_by_names(
     return [f"order of query, key and value in the auxiliary's {place}: by names alone"]
 
 
-def _move_slot(slot: Slot, prefix: str, path: str) -> Slot:
-    """The slot of the same name in another block."""
-    bias = None if slot.bias is None else _move_slot(slot.bias, prefix, path)
+def _move_slot(slot: Slot, before: Slot | None, prefix: str, path: str) -> Slot:
+    """The slot of the same name in another block, in place of the one `before`; it has no bias where that has none."""
+    bias = None
+    if slot.bias is not None and (before is None or before.bias is not None):
+        bias = _move_slot(slot.bias, None, prefix, path)
     return replace(slot, weight=path + slot.weight.removeprefix(prefix), bias=bias)
 
 

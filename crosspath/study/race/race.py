@@ -1,6 +1,7 @@
 """The story of `crosspath try`: understand what is asked, measure, plan, race, confirm the leader, answer."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -88,6 +89,9 @@ def fit(
             display.line(note)
         samples = samples_of(request, display)
         request = without_unfit(request, display.line)
+        if COSTS in folder.decisions:  # it began with these, perhaps before there were others
+            began = folder.decide(COSTS, Costs, dict).of_ways
+            request = replace(request, ways=tuple(way for way in request.ways if way.name in began))
         # What is on a hub was fetched when it was checked: every run reads the same bytes, and waits for no network.
         with local_pool(request.workers, offline=True) as pool:
             runner = make_runner(request, samples, folder, TrialPool(pool), display)

@@ -254,3 +254,17 @@ def test_a_layer_without_weights_between_blocks_is_no_missing_block() -> None:
 
     assert crosspath.match(spaced(3), spaced(3).state_dict()).ok
     assert crosspath.match(Body(3), spaced(3)).ok
+
+
+def test_lists_of_several_kinds_of_layers_may_skip_some() -> None:
+    class Stages(nn.Module):
+        """Blocks among layers without weights, and a first one with fewer, as in MobileNets."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.stages = nn.ModuleList(
+                nn.ModuleList([nn.Conv2d(8, 8, 1), nn.ELU(), *Body(depth).blocks]) for depth in (1, 2, 2)
+            )
+
+    state = Stages().state_dict()
+    assert crosspath.match(Stages(), state, blocks="spread").pairs

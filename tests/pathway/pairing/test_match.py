@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 import crosspath
@@ -191,3 +192,19 @@ def test_weights_stored_as_inputs_by_outputs_are_turned_whatever_pairs_them(as_s
     pieces = {str(pair.target): str(pair.auxiliary) for pair in report.pairs}
     assert pieces["blocks.0.mlp.fc1.weight[0:32]"] == "h.0.mlp.c_fc.weight[:, 0:32]"
     assert pieces["blocks.1.attn.proj.weight[0:8]"] == "h.1.attn.c_proj.weight[:, 0:8]"
+
+
+@pytest.mark.parametrize("canonical", [False, True])
+def test_a_file_without_biases_pairs_with_a_target_that_has_them(canonical: bool) -> None:
+    def vit(bias: bool) -> VisionTransformer:
+        torch.manual_seed(0)
+        return VisionTransformer(
+            img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=4, num_classes=5, qkv_bias=bias
+        )
+
+    targets = [vit(True), vit(True)]
+    for target, auxiliary in zip(targets, (vit(False), vit(False).state_dict()), strict=True):
+        crosspath.connect(target, {"audio": auxiliary}, scale_init=1.0, bias=True, canonical=canonical)
+    images_BCHW = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.equal(*(target.eval()(images_BCHW) for target in targets))
