@@ -158,7 +158,9 @@ def test_a_foundation_models_blocks_are_read_at_the_recipes_window(dinov2: Path,
     import transformers
 
     settings = {name: value for name, value in QUICK.items() if not name.startswith("model.")}
-    more = {"segmentation.decoder": decoder, "segmentation.decoder_width": 16, "train.scope": "head"}
+    more: dict[str, Any] = {"segmentation.decoder": decoder, "train.scope": "head"}
+    if decoder == "upernet":
+        more["segmentation.decoder_width"] = 16
     result = crosspath.train(
         "image/scenes", out=tmp_path / "run", start_from=dinov2, settings={**settings, **more}, progress=False
     )
