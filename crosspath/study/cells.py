@@ -110,7 +110,8 @@ class Job:
         """What its samples follow from: runs in which this is equal have the same ones."""
         settings = tuple(setting.strip() for setting in self.cell.settings if setting.strip().startswith("data."))
         # A foundation model decodes its own way. Folds are drawn by the seed.
-        folds = apply_overrides(any_recipe_named(self.cell.target), settings).data.held_out_fold is not None
+        own = any_recipe_named(self.cell.target).data.held_out_fold is not None
+        folds = own or any(setting.startswith("data.held_out_fold") for setting in settings)
         return (self.cell.target, settings, self.cell.from_, self.seed if folds else None)
 
     @property

@@ -16,7 +16,8 @@ def job(target: str, *settings: str, seed: int = 0, from_: Path | None = None) -
     return Job(cell=cell, rate=1e-3, seed=seed, search=False)
 
 
-def test_a_foundation_model_decodes_its_own_way() -> None:
+def test_a_foundation_model_and_masked_modelling_read_samples_of_their_own() -> None:
+    assert job("image/digits").samples != job("image/digits", "data.unlabelled=true").samples
     assert job("image/digits").samples == job("image/digits", "train.epochs=3", seed=5).samples
     assert job("image/digits").samples != job("image/digits", from_=Path("dinov2")).samples
     assert job("image/digits").samples != job("image/digits", "data.image_size=16").samples
