@@ -34,9 +34,11 @@ def with_gates(source: Source, anatomy: Anatomy) -> Anatomy:
         if branch == role or not all(place in slots for place in places):
             continue
         mlp = [anatomy.slots[place] for place in places]
-        if mlp[1].weight == gate.weight:
-            continue
         path = anatomy.paths[index]
+        if mlp[1].weight == gate.weight:  # halves of one weight, whose order a class tells
+            if not isinstance(source.attribute(path.rstrip(".")), nn.Module):
+                by_names[index, role] = None
+            continue
         layers = [slot.weight.removeprefix(path).removesuffix(".weight") for slot in mlp]
         around = zip(*(layer.split(".")[:-1] for layer in layers), strict=False)
         scope = ".".join(names[0] for names in takewhile(lambda names: len(set(names)) == 1, around))

@@ -43,10 +43,10 @@ def unverified_gates(
             yield f"gate of the mlp in the {side}'s block {ranges_of(open_blocks & blocks)}: by names alone"
 
 
-def _inputs(anatomy: Anatomy, block: int, gate: Role) -> list[str]:
-    """The names, inside a block, of both inputs of a gated mlp."""
+def _inputs(anatomy: Anatomy, block: int, gate: Role) -> list[tuple[str, int]]:
+    """The name, inside a block, and the first row of both inputs of a gated mlp."""
     slots = [slot for role in (gate, _factor(gate)) if (slot := anatomy.slots.get((block, role))) is not None]
-    return [slot.weight.removeprefix(anatomy.paths[block]) for slot in slots]
+    return [(slot.weight.removeprefix(anatomy.paths[block]), slot.start) for slot in slots]
 
 
 def _factor(gate: Role) -> Role:

@@ -1,11 +1,14 @@
 """Weights of several roles in an order that nothing states: they pair undivided, or the report names them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 import crosspath
+from tests.layouts.zoo.every import CONFIGURATIONS
 from tests.pathway.small_models import HEADS, WIDTH, Body
 
 
@@ -66,3 +69,17 @@ def test_one_role_of_a_fused_weight_is_not_left_out_in_silence() -> None:
     target, auxiliary = (with_attention("attn", KeyAndValue) for _ in range(2))
     report = crosspath.match(target, auxiliary, roles={"query", "key"})
     assert [mismatch.what for mismatch in report.mismatches] == ["order"] * len(target.blocks)
+
+
+@pytest.mark.parametrize("form", ["module", "state dict", "file"])
+def test_halves_of_a_gated_mlp_stand_as_the_class_of_the_other_side_shows(form: str, tmp_path: Path) -> None:
+    """Phi-4's audio encoder has `gate_up_proj` with the gate last; a file of it cannot say so."""
+    build = next(one for one in CONFIGURATIONS if one.name == "transformers Phi4MultimodalAudioModel").build
+    torch.manual_seed(0)
+    auxiliary, target = build(), build()
+    auxiliary.save_pretrained(tmp_path)
+    forms = {"module": auxiliary, "state dict": auxiliary.state_dict(), "file": str(tmp_path)}
+    crosspath.connect(target, {"audio": forms[form]})
+    own = dict(auxiliary.named_parameters())
+    for (weight, _), value in crosspath.pathways(target).auxiliaries().items():
+        assert torch.equal(value, own[weight]), weight
