@@ -38,14 +38,19 @@ def test_a_worker_that_imports_a_script_begins_no_workers(tmp_path: Path, monkey
     assert not (tmp_path / "out").exists()
 
 
-def test_workers_that_do_not_start_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("file", "advice"),
+    [("mine.py", "in a script"), ("<stdin>", "as a file"), ("bin/crosspath", "memory"), (None, "memory")],
+)
+def test_workers_that_do_not_start_are_one_line(file: str | None, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise BrokenProcessPool
 
     place = Place(runs=Path(), data_root=None, auxiliaries={}, threads=1)
     with local_pool(1) as pool:
         monkeypatch.setattr(pool.executor, "submit", fail)
-        with refused("workers", '`if __name__ == "__main__":`'):
+        monkeypatch.setattr(sys.modules["__main__"], "__file__", file, raising=False)
+        with refused("workers", advice):
             pool.submit(cast(Job, None), place)
 
 
