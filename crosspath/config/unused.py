@@ -39,8 +39,9 @@ OF_AUXILIARIES = ("pathway.", "optimizer.scale_lr", "optimizer.auxiliary_lr")
 
 def refuse_unused(recipe: Recipe, names: Iterable[str]) -> None:
     """Raise `InputError` for the first of `names` (`section.field`) that this recipe does not read."""
+    uses = (*USES, *uses_of_modalities(recipe.modality))
     for name in names:
-        for use in (*USES, *uses_of_modalities(recipe.modality)):
+        for use in uses:
             if name in use.settings and not use.reads(recipe) and not _is_default(recipe, name):
                 value = setting_of(recipe, use.beside)
                 expected = f"a {use.beside} that reads it"

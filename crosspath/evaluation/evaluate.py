@@ -84,8 +84,8 @@ def _changes(data: DataSet, checkpoint: Path) -> list[str]:
     if not isinstance(own, Mapping) or own.get("fingerprint") == data.fingerprint:
         return []
     return [
-        "files were added, removed or changed since this model was trained: parts are drawn anew, and some of these "
-        "samples may be ones that it has learned"
+        "files were added, removed or changed since this model was trained, or are decoded otherwise: parts may be "
+        "drawn anew, and some of these samples may be ones that it has learned"
     ]
 
 

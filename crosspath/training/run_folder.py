@@ -85,10 +85,8 @@ class RunFolder:
         """
         before = read_json(self.path / INPUTS) if (self.path / INPUTS).is_file() else {}
         if before.get(SAMPLES, fingerprint) != fingerprint:
-            found, todo = (
-                "files were added, removed or changed, or are decoded otherwise",
-                "restore them, or choose another --out",
-            )
+            found = "files were added, removed or changed, or are decoded otherwise"
+            todo = "restore them, or choose another --out"
             raise InputError(self.path, "the samples that this run began with", found, todo)
         return replace(self, inputs={**self.inputs, SAMPLES: fingerprint})
 

@@ -43,8 +43,11 @@ def test_a_part_without_any_label_is_refused(part: str) -> None:
     data = DataSet("image", ("a", "b", "c"), some, some, some, (), "", (), {})
     check(recipe, data)
     check(recipe, replace(data, test=replace(some, inputs=some.inputs[:0], labels=some.labels[:0], ids=())))
+    without = replace(data, **{part: replace(some, labels=some.labels * 0)})
     with refused(f"the {'training' if part == 'train' else part} part", "2 without"):
-        check(recipe, replace(data, **{part: replace(some, labels=some.labels * 0)}))
+        check(recipe, without)
+    if part == "test":  # which is not read then
+        check(apply_overrides(recipe, ["evaluate.test=false"]), without)
 
 
 def test_several_labels_are_of_classes() -> None:

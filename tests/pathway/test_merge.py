@@ -191,6 +191,7 @@ def test_disconnect_after_training_keeps_the_trained_target() -> None:
 @pytest.mark.parametrize("layers", ["one", "all"])
 def test_a_parametrization_added_after_connecting_is_refused_by_name_and_can_be_taken_out(layers: str) -> None:
     target, _, inputs = connect_body()
+    handle = crosspath.pathways(target)
     blocks = [target.blocks[0]] if layers == "one" else [*target.blocks]
     linears = [layer for block in blocks for layer in (block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2)]
     for layer in linears:
@@ -201,6 +202,13 @@ def test_a_parametrization_added_after_connecting_is_refused_by_name_and_can_be_
         with refused("blocks.0.attn.qkv.weight", "parametrizations.weight", kind=crosspath.PathwayError):
             leave(target)
     assert torch.equal(target(inputs), before)
+    assert "another parametrization" in repr(handle)
+    target.train()
+    optimizer = torch.optim.SGD(target.parameters(), lr=0.0)
+    target(inputs).sum().backward()
+    with pytest.warns(UserWarning, match="another parametrization"):
+        optimizer.step()
+    target.eval()
     for layer in linears:
         del layer.parametrizations.weight[1]
     with torch.no_grad():

@@ -201,9 +201,9 @@ def attach_optimizer(
     if any(is_sharded(weight.parameter) for weight in weights):
         raise PathwayError(name, "full tensors", "shards of them", LIVE)
     steps = _steps.get(optimizer)
-    if steps is not None and not any(weight.in_place for weight in steps.weights):
-        steps = None  # those that it held were merged or disconnected
-    if steps is None and optimizer.state:
+    leaves = {id(leaf) for weight in weights for leaf in weight.pathway.own_leaves()}
+    # Its moments may be those of pathways that were merged since, whose tensors would stay in its groups.
+    if optimizer.state and (steps is None or not parameters & leaves):
         todo = f"attach before the first step and before load_state_dict; where it starts with a state, {LIVE}"
         raise PathwayError(name, "an optimizer without a state", "one that has moments", todo)
     _check_scales(optimizer, weights, every)

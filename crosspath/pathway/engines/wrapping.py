@@ -65,8 +65,9 @@ def watch_compiled(model: nn.Module) -> None:
         return
     parts = {id(module) for module in model.modules()}
     for wrapper in [entry for entry in gc.get_objects() if type(entry) is compiler.OptimizedModule]:
-        known = _refresh_sums in wrapper._forward_pre_hooks.values()
-        if not known and any(id(module) in parts for module in wrapper.modules()):
+        if _refresh_sums in wrapper._forward_pre_hooks.values():
+            continue
+        if any(id(module) in parts for module in wrapper.modules()):
             wrapper.register_forward_pre_hook(_refresh_sums)
 
 

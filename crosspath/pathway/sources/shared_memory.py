@@ -15,16 +15,16 @@ def repeats_entries(tensor: Tensor) -> bool:
 def memory_sharers(tensors: Mapping[str, Tensor]) -> dict[str, list[str]]:
     """{name: the others that share some of its entries}, of those that share any."""
     spans = sorted((str(tensor.device), *_span(tensor), name) for name, tensor in tensors.items() if _is_plain(tensor))
-    found: dict[str, list[str]] = {}
+    sharers: dict[str, list[str]] = {}
     before: list[tuple[str, int, int, str]] = []
     for device, start, stop, name in spans:
         before = [span for span in before if span[0] == device and span[2] > start]
         for *_, other in before:
             if tensors[name] is not tensors[other] and _overlap(tensors[name], tensors[other]):
-                found.setdefault(name, []).append(other)
-                found.setdefault(other, []).append(name)
+                sharers.setdefault(name, []).append(other)
+                sharers.setdefault(other, []).append(name)
         before.append((device, start, stop, name))
-    return found
+    return sharers
 
 
 def _is_plain(tensor: Tensor) -> bool:
@@ -46,11 +46,11 @@ def _overlap(one: Tensor, other: Tensor) -> bool:
     if size != other.element_size() or (start - its_start) % size:
         return True
     first = min(start, its_start)
-    used = torch.zeros((max(stop, its_stop) - first) // size, dtype=torch.bool, device="cpu")
-    _entries(used, one, (start - first) // size).fill_(True)
-    return bool(_entries(used, other, (its_start - first) // size).any())
+    mask = torch.zeros((max(stop, its_stop) - first) // size, dtype=torch.bool, device="cpu")
+    _entries(mask, one, (start - first) // size).fill_(True)
+    return bool(_entries(mask, other, (its_start - first) // size).any())
 
 
-def _entries(used: Tensor, tensor: Tensor, start: int) -> Tensor:
+def _entries(mask: Tensor, tensor: Tensor, start: int) -> Tensor:
     shape = [1 if step == 0 else size for size, step in zip(tensor.shape, tensor.stride(), strict=True)]
-    return used.as_strided(shape, tensor.stride(), start)
+    return mask.as_strided(shape, tensor.stride(), start)

@@ -89,9 +89,7 @@ def fit(
             display.line(note)
         samples = samples_of(request, display)
         request = without_unfit(request, display.line)
-        if COSTS in folder.decisions:  # it began with these, perhaps before there were others
-            began = folder.decide(COSTS, Costs, dict).of_ways
-            request = replace(request, ways=tuple(way for way in request.ways if way.name in began))
+        request = as_begun(request, folder)
         # What is on a hub was fetched when it was checked: every run reads the same bytes, and waits for no network.
         with local_pool(request.workers, offline=True) as pool:
             runner = make_runner(request, samples, folder, TrialPool(pool), display)
@@ -110,6 +108,14 @@ def fit(
         write_report(out, answer, request, plan)
         write_answer(out, answer)
     return answer
+
+
+def as_begun(request: Request, folder: RaceFolder) -> Request:
+    """The request with the ways that a race in this folder began with: an earlier version may have had fewer."""
+    if COSTS not in folder.decisions:
+        return request
+    costs = folder.decide(COSTS, Costs, lambda: None)
+    return replace(request, ways=tuple(way for way in request.ways if way.name in costs.of_ways))
 
 
 def dry_run(request: Request, progress: bool = True) -> dict[str, Any]:

@@ -116,8 +116,8 @@ def understand(
     sources = tuple(find_auxiliaries(auxiliaries, found.recipe))
     pretrained = None if start_from is None else Path(absolute_place(str(start_from)))
     names = [source.name for source in sources]
-    stated = any(text.startswith("pathway.canonical=") for text in texts)
-    canonical = [source.name for source in sources if source.foreign and not stated]
+    by_user = any(text.startswith("pathway.canonical=") for text in texts)
+    canonical = [source.name for source in sources if source.foreign and not by_user]
     count = (torch.cuda.device_count() or _processors()) if workers is None else workers
     seconds = seconds_of(budget)
     definition = {

@@ -82,6 +82,17 @@ def test_wrappers_and_prefixes_come_off(wrapped: dict[str, str]) -> None:
     assert foreign.destinations[f"{key}.{prefix}norm.weight"] == "encoder.norm.weight"
 
 
+def test_a_norm_beside_an_encoders_own_is_no_second_model() -> None:
+    """As fairseq's HuBERT and BEATs have one before the encoder and one after it: both are there, under two names."""
+    plain = ("layer_norm.weight", "encoder.layer_norm.weight", "encoder.layers.0.fc1.weight")
+    foreign = unwrap("FILE", published.filled(dict.fromkeys(plain, (2, 2))))
+    assert foreign.full_names == {
+        "layer_norm.weight": plain[0],
+        "encoder.layer_norm.weight": plain[1],
+        "layers.0.fc1.weight": plain[2],
+    }
+
+
 def test_two_models_whose_names_become_the_same_are_refused_and_chosen_by_key() -> None:
     shapes = published.zoo(192)
     for first, second in (("", "vit."), ("backbone.", "encoder."), ("", "module.")):

@@ -621,6 +621,23 @@ def test_attaching_comes_before_moments_and_schedulers() -> None:
         handle.attach(other)
 
 
+def test_moments_of_pathways_that_were_merged_are_not_taken_over() -> None:
+    model, handle = connect_vit("optimizer")
+    optimizer = adamw(model, handle)
+    step(model, optimizer, batches()[0])
+    other = adamw(model, handle)
+    with refused("AdamW", kind=PathwayError):
+        step(model, optimizer, batches()[1])
+    handle.attach(optimizer)  # the same pathways: it goes on, also after a step that was refused
+    step(model, optimizer, batches()[1])
+    crosspath.merge(model)
+    again = crosspath.connect(model, {"audio": vit(1)}, scale_init=0.1, engine="optimizer")
+    for late in (optimizer, other):
+        late.state[next(iter(late.param_groups[0]["params"]))]["step"] = torch.tensor(1.0)
+        with refused("AdamW", "moments", kind=PathwayError):
+            again.attach(late)
+
+
 class Lookahead(torch.optim.SGD):
     """A name alone."""
 

@@ -11,6 +11,8 @@ from crosspath.study.race.costs import Cost, Costs
 from crosspath.study.race.final import read_all
 from crosspath.study.race.folder import ANSWER, CLOCK, COSTS, DECISIONS, DEFINITION, PLAN, check_folder, open_race
 from crosspath.study.race.plan import Last, Plan, Round
+from crosspath.study.race.race import as_begun
+from crosspath.study.race.request import understand
 from crosspath.study.race.trials import FRESH, predictions_file, trial_folder
 from crosspath.study.race.ways import ways_of
 from tests.errors import refused
@@ -124,3 +126,12 @@ def test_damaged_predictions_are_refused(content: dict[str, object], tmp_path: P
     write_json(paths[1], content)
     with refused(str(paths[1]), "remove"):
         read_all(tmp_path / "runs", arms, 1)
+
+
+def test_a_race_goes_on_with_the_ways_that_it_began_with(tmp_path: Path) -> None:
+    """An earlier version had fewer: their costs are all that the folder knows."""
+    request = understand("image/digits", [], None, "10m", None, None, (), 1, 1)
+    with open_race(tmp_path / "try", {}) as folder:
+        assert as_begun(request, folder) == request
+        folder.decide(COSTS, Costs, lambda: COSTS_OF_ONE)
+        assert [way.name for way in as_begun(request, folder).ways] == ["none"] != [way.name for way in request.ways]
